@@ -85,24 +85,3 @@ func (c Counts) Balanced() bool { return c.Fires == c.Pending+c.outcomes() }
 func (c *Counts) outcomes() uint64 {
 	return c.Succeeded + c.Failed + c.TimedOut + c.Cancelled + c.Lost + c.SkippedMisfire + c.SkippedOverlap
 }
-
-// of returns the count of a kind.
-func (c *Counts) of(k OutcomeKind) *uint64 {
-	switch k {
-	case Succeeded:
-		return &c.Succeeded
-	case Failed:
-		return &c.Failed
-	case TimedOut:
-		return &c.TimedOut
-	case Cancelled:
-		return &c.Cancelled
-	case Lost:
-		return &c.Lost
-	case SkippedMisfire:
-		return &c.SkippedMisfire
-	case SkippedOverlap:
-		return &c.SkippedOverlap
-	}
-	panic("core: no such outcome: " + k.String())
-}

@@ -126,7 +126,7 @@ func (sc *script) counts() {
 	}
 	add(c.Pending, "live")
 	for k := Succeeded; k <= SkippedOverlap; k++ {
-		add(*c.of(k), k.String())
+		add(*sc.st.Counts.of(k), k.String())
 	}
 	if len(parts) == 0 {
 		parts = []string{"nothing"}
